@@ -84,7 +84,7 @@
 //!    population are in every report ([`verify::sample`] says how, byte by byte).
 //! 5. Nothing that was restored outlives the run, unless a person asks for it. The next run
 //!    recognises and removes what a killed run left.
-//! 6. Memory grows with the sample, not with the backup. There are six exceptions. The first
+//! 6. Memory grows with the sample, not with the backup. There are seven exceptions. The first
 //!    listing of a tar, of a borg archive and of what a command lists keeps 8 bytes for each entry
 //!    until it ends, to find names that occur twice; that of a tar also up to 16 for each link,
 //!    device or pipe. What a program has listed is kept until the run ends: 10 to 20 bytes for each
@@ -92,7 +92,8 @@
 //!    the ledger remembers. A run that is resumed keeps 32 bytes for each file that it has judged.
 //!    Listing a disk image keeps the name and 46 bytes for each file of one volume at a time. The
 //!    index of a restic repository takes about 50 bytes for each piece, which is a small file or
-//!    about 1 MiB of a large one, and a pick 32 bytes for each of its pieces.
+//!    about 1 MiB of a large one, and a pick 32 bytes for each of its pieces. A run over several of
+//!    its snapshots takes up to 80 bytes for each version of a file.
 //!
 //! Designs that look right at first but were rejected are in the manual: `src/manual/design.md`, or
 //! `bkverify help design`.

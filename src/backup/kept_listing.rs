@@ -27,8 +27,18 @@ const LEVEL: i32 = 1;
 const BATCH: usize = 512;
 
 /// The listing of a backup that cannot change while it is open.
-#[derive(Debug, Default)]
-pub(super) struct KeptListing(Mutex<Option<Arc<Whole>>>);
+#[derive(Debug)]
+pub(super) struct KeptListing {
+    kept: Mutex<Option<Arc<Whole>>>,
+    /// The most bytes that are kept.
+    most: usize,
+}
+
+impl Default for KeptListing {
+    fn default() -> Self {
+        Self::one_of(1)
+    }
+}
 
 /// A listing that ran to its end without damage.
 #[derive(Debug)]
@@ -39,6 +49,11 @@ struct Whole {
 }
 
 impl KeptListing {
+    /// One of `count` listings, which together keep at most [`KEPT_MAX`].
+    pub(super) fn one_of(count: usize) -> Self {
+        Self { kept: Mutex::default(), most: KEPT_MAX / count.max(1) }
+    }
+
     /// Lists to `sink`: what is kept, or else what `list` lists, which is then kept.
     pub(super) fn catalog(
         &self,
@@ -48,7 +63,7 @@ impl KeptListing {
         list: impl FnOnce(&dyn CatalogSink) -> Result<Listing, Error>,
     ) -> Result<Listing, Error> {
         // One caller lists, and the others wait for what it keeps.
-        let mut kept = lock(&self.0);
+        let mut kept = lock(&self.kept);
         if let Some(whole) = &*kept {
             let replayed = whole.replay(context, &mut |batch| sink.take(batch));
             let listing = replayed.map_err(|source| Error::Open { location: location.clone(), source })?;
@@ -57,8 +72,8 @@ impl KeptListing {
             }
             return Ok(listing);
         }
-        let keeper =
-            Keeper { sink, files: Mutex::new(Encoder::new(Vec::new(), LEVEL).ok()), passed_over: 0.into() };
+        let files = Mutex::new(Encoder::new(Vec::new(), LEVEL).ok());
+        let keeper = Keeper { sink, files, most: self.most, passed_over: 0.into() };
         let listing = list(&keeper)?;
         if matches!(listing, Listing::Whole) {
             *kept = keeper.into_whole().map(Arc::new);
@@ -73,7 +88,7 @@ impl KeptListing {
         context: &Context,
         take: &mut dyn FnMut(&EntryBatch) -> ControlFlow<()>,
     ) -> Option<Result<Listing, Error>> {
-        let whole = lock(&self.0).clone()?;
+        let whole = lock(&self.kept).clone()?;
         let replayed = whole.replay(context, take);
         Some(replayed.map_err(|source| Error::Open { location: location.clone(), source }))
     }
@@ -107,6 +122,7 @@ struct Keeper<'a> {
     sink: &'a dyn CatalogSink,
     /// `None` once it has become too large.
     files: Mutex<Option<Encoder<'static, Vec<u8>>>>,
+    most: usize,
     passed_over: AtomicU64,
 }
 
@@ -122,7 +138,7 @@ impl CatalogSink for Keeper<'_> {
         let mut files = lock(&self.files);
         if let Some(to) = &mut *files {
             let written = entries.iter().try_for_each(|entry| write(to, &entry));
-            if written.is_err() || to.get_ref().len() > KEPT_MAX {
+            if written.is_err() || to.get_ref().len() > self.most {
                 *files = None;
             }
         }

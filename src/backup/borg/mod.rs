@@ -159,8 +159,10 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
                 confirmed_by: CONFIRMED_BY,
                 time_resolution_ns: TIME_RESOLUTION_NS,
             };
+            let count = range.snapshots.len();
             let part = |chosen: &Snapshot| {
                 let part = Archive::new(&borg, &listed, chosen, Vec::new(), damage.clone());
+                let part = Archive { listing: KeptListing::one_of(count), ..part };
                 (chosen.name.clone(), Box::new(part) as _)
             };
             let parts = range.snapshots.into_iter().map(part).collect();
