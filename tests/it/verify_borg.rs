@@ -265,12 +265,6 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
             4,
             "no snapshot was taken until 2001-01-01",
         ),
-        (
-            "borg:b",
-            "--password file:password --snapshot all",
-            4,
-            "several snapshots cannot be verified in one run",
-        ),
         ("borg:b::first", "--snapshot other --password file:password", 4, "leave one out"),
         ("borg:no-repository", "", 4, "there is no borg repository at this place"),
         ("borg:missing", "", 4, "cannot open the backup"),

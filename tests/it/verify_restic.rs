@@ -292,7 +292,7 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
         ("restic:b", "--password file:wrong", "the password is not one of this repository"),
         ("b", "--password file:password --snapshot 00000000", "it has no snapshot 00000000"),
         ("b", "--password file:password --snapshot host=mail", "there are host=db"),
-        ("b", "--password file:password --snapshot all", "several snapshots cannot be verified in one run"),
+        ("b", "--password file:password --snapshot all", "2 hosts or groups of folders"),
         ("restic:no-repository", "--password file:password", "there is no restic repository in this folder"),
         ("restic:missing", "--password file:password", "cannot open the backup"),
         ("restic:half", "--password file:password", "what is left of a restic repository"),
