@@ -33,9 +33,13 @@ fn a_run_killed_at_any_moment_has_changed_nothing_and_the_next_run_cleans_up() {
     let whole = (0..5).map(time).min().unwrap();
     let mut left_behind = 0;
     for kill in 0..KILLS {
-        // The kills are spread over the whole run. The divisor makes sure that no two of them hit
-        // the same moment.
-        kill_after(&world, whole * kill / KILLS);
+        // The kills are spread over the whole run. On a busy machine most of these come before it has
+        // begun, so every second one waits until it has.
+        let (time, has_begun) = (whole * kill / KILLS, || world.names("r") != foreign);
+        match kill % 2 {
+            0 => kill_after(&world, time, || true),
+            _ => kill_after(&world, time / 4, has_begun),
+        }
         left_behind += u32::from(world.names("r") != foreign);
     }
     assert!(left_behind > KILLS / 4, "only {left_behind} kills hit a run at work");
@@ -52,9 +56,13 @@ fn a_run_killed_at_any_moment_has_changed_nothing_and_the_next_run_cleans_up() {
     assert_eq!(guarded(), before);
 }
 
-fn kill_after(world: &World, time: Duration) {
+/// Kills a run this long after something has come true, or after it has ended.
+fn kill_after(world: &World, time: Duration, has_begun: impl Fn() -> bool) {
     let mut command = world.command(FLAGS);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !has_begun() && child.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(1));
+    }
     sleep(time);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -66,7 +74,7 @@ fn leftovers_of_a_killed_run_are_named_when_they_are_removed() {
     let world = World::new().originals(&members).backup("folder", &members).folder("r");
     let mut time = Duration::from_millis(20);
     while world.names("r").is_empty() {
-        kill_after(&world, time);
+        kill_after(&world, time, || true);
         time += Duration::from_millis(10);
         assert!(time < Duration::from_secs(5), "no kill left anything");
     }
