@@ -14,12 +14,14 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::collected::Collected;
+use super::delivery::Delivery;
 use super::description::BackupTime;
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Location, Lost,
     Needs, PathRoot, Reach, RestoreError, RestoreSink, Restored, Scratch, Several, Wanted, escape,
 };
-use crate::lock::{into_inner, lock};
+use crate::lock::lock;
 
 /// Whether a format can tell that two snapshots hold the same version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,16 +105,13 @@ impl Union {
         }
     }
 
-    /// Whether an entry of a part is listed with that part, and not with a newer one. Called in the
-    /// order of the parts.
-    fn is_owned_by(&self, part: u32, entry: &Entry<'_>) -> bool {
-        let Versions::ByHandle = self.versions else { return true };
+    /// What tells a version of a file from all others.
+    fn key(entry: &Entry<'_>) -> u128 {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(entry.path.len() as u64).to_le_bytes()).update(entry.path);
         hasher.update(&entry.size.unwrap_or(u64::MAX).to_le_bytes()).update(entry.handle);
         let hash = *hasher.finalize().as_bytes();
-        let key = hash.first_chunk().map_or(0, |half| u128::from_le_bytes(*half));
-        *lock(&self.owners).entry(key).or_insert(part) == part
+        hash.first_chunk().map_or(0, |half| u128::from_le_bytes(*half))
     }
 
     /// Lists all parts, one after the other. One that cannot be listed does not hide the others.
@@ -154,11 +153,11 @@ impl Union {
     }
 
     /// The entries of each part among these, with the paths that they have in it.
-    fn split_by_part(&self, wanted: &EntryBatch) -> Vec<EntryBatch> {
+    fn split_by_part<'e>(&self, wanted: impl Iterator<Item = Entry<'e>>) -> Vec<EntryBatch> {
         let numbers: HashMap<&[u8], usize> =
             self.parts.iter().enumerate().map(|(number, part)| (&*part.name, number)).collect();
         let mut shares = vec![EntryBatch::new(); self.parts.len()];
-        for entry in wanted.iter() {
+        for entry in wanted {
             let name = entry.path.split(|&byte| byte == b'/').next().unwrap_or_default();
             if let Some(&number) = numbers.get(name) {
                 shares[number].push(&Entry { path: PathRoot::Snapshot.strip(entry.path), ..entry });
@@ -212,8 +211,19 @@ impl CatalogSink for PartSink<'_> {
         self.files.fetch_add(entries.len() as u64, Ordering::Relaxed);
         let folder = self.part.path(b"");
         let mut batch = EntryBatch::new();
-        for entry in entries.iter().filter(|entry| self.union.is_owned_by(self.number, entry)) {
-            batch.push_parts(&folder, entry.path, &entry);
+        let mut push = |entry: Entry<'_>| batch.push_parts(&folder, entry.path, &entry);
+        match self.union.versions {
+            Versions::Unknown => entries.iter().for_each(push),
+            Versions::ByHandle => {
+                // Hashed before the lock is taken, for which all threads of a listing wait.
+                let keys: Vec<u128> = entries.iter().map(|entry| Union::key(&entry)).collect();
+                let mut owners = lock(&self.union.owners);
+                for (entry, key) in entries.iter().zip(keys) {
+                    if *owners.entry(key).or_insert(self.number) == self.number {
+                        push(entry);
+                    }
+                }
+            }
         }
         if batch.is_empty() { ControlFlow::Continue(()) } else { self.sink.take(&batch) }
     }
@@ -226,23 +236,6 @@ impl CatalogSink for PartSink<'_> {
 
     fn pass_over(&self, count: u64) {
         self.sink.pass_over(count);
-    }
-}
-
-/// Collects what is wanted of a listing.
-struct Collector<'a> {
-    is_wanted: &'a (dyn Fn(&Entry<'_>) -> bool + Sync),
-    found: Mutex<EntryBatch>,
-}
-
-impl CatalogSink for Collector<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        lock(&self.found).extend(entries.iter().filter(|entry| (self.is_wanted)(entry)));
-        ControlFlow::Continue(())
-    }
-
-    fn restart(&self) {
-        lock(&self.found).clear();
     }
 }
 
@@ -307,14 +300,11 @@ impl Backup for Union {
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
         let shares = match (&wanted, self.versions) {
-            (Wanted::These(entries), _) => Some(self.split_by_part(entries)),
+            (Wanted::These(entries), _) => Some(self.split_by_part(entries.iter())),
             // What a part holds need not be what it is to restore.
             (Wanted::Every(is_wanted), Versions::ByHandle) => {
-                let collector = Collector { is_wanted: *is_wanted, found: Mutex::default() };
-                if let Listing::Damaged(damage) = self.catalog(Needs::default(), context, &collector)? {
-                    damage.into_iter().for_each(|damage| sink.lost(damage));
-                }
-                Some(self.split_by_part(&into_inner(collector.found)))
+                let all = Collected::of(self, &mut Delivery { scratch, context, sink: &mut *sink })?;
+                Some(self.split_by_part(all.iter().filter(|entry| is_wanted(entry))))
             }
             (Wanted::Every(_), Versions::Unknown) => None,
         };

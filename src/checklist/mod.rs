@@ -7,7 +7,8 @@
 //! A check is a constant in a file of its own ([`check::Check`]) and a line in [`CHECKS`]. Every
 //! check has code for Windows and for Linux and chooses at run time, so that both are compiled and
 //! tested everywhere. A check only reads, but for the table of applications, which it keeps.
-//! (`--fix` changes the machine, through [`fix`], after asking.) What a check cannot find out is could-not-check, never a pass.
+//! (`--fix` changes the machine, through [`fix`], after asking.) What a check cannot find out is
+//! could-not-check, never a pass.
 
 mod alerts;
 mod applications;

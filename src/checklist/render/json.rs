@@ -1,8 +1,8 @@
 //! The fields are `schema`, `bkverify` (the version), `machine`, `system`, `taken` (UTC), `verdict`
-//! (`pass`, `manual`, `warn`, `waived`, `could-not-check`, `fail`), `counts` by status, and `checks`. Each check has
-//! `name`, `title`, `asks`, `status`, `seconds` and `findings` (`status`, `title`, `step` by which
-//! it is ticked off, `evidence` with `source` and `text`, `why`, `fix` with `advice` and
-//! `commands`).
+//! (`pass`, `manual`, `warn`, `waived`, `could-not-check`, `fail`), `counts` by status, and
+//! `checks`. Each check has `name`, `title`, `asks`, `status`, `seconds` and `findings` (`status`,
+//! `title`, `step` by which it is ticked off, `evidence` with `source` and `text`, `why`, `fix` with
+//! `advice` and `commands`).
 
 use serde_json::{Map, Value, json};
 
